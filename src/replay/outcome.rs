@@ -161,7 +161,9 @@ impl Outcome {
 
     /// How long it waited because as many connections were open as are allowed, ns; 0 if it did not.
     pub fn waited_ns(&self) -> u64 {
-        self.granted_ns.saturating_sub(self.dispatched_ns)
+        // A request that lost a shared connection waits for another from the time at which it was begun again.
+        let since = if self.repeated_ns <= self.granted_ns { self.dispatched_ns.max(self.repeated_ns) } else { self.dispatched_ns };
+        self.granted_ns.saturating_sub(since)
     }
 
     /// How long opening a new connection took, without TLS, ns. `None` on a kept connection, or if it could not be opened.

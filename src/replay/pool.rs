@@ -1,11 +1,13 @@
 //! Keeps connections open between requests, and queues requests that wait for one.
 //!
 //! The number of open connections is limited. Idle ones are reused last in, first out, so that the server closes those that are not needed.
-//! Connections that carry several requests (HTTP/2) are shared: a new one is opened when all are full, one at a time. Knows nothing of what is
-//! sent. Invariant: connections that are idle, shared, in use or being opened are never more than allowed.
+//! Connections that carry several requests (HTTP/2) are shared: a new one is opened when all are full, one at a time. One that the server leaves
+//! gets no further requests, and is closed after its last. Knows nothing of what is sent. Invariant: connections that are idle, shared, in use or
+//! being opened are never more than allowed.
 
 use std::collections::VecDeque;
 
+use tokio::sync::oneshot;
 use wsim_transport::Connection;
 
 /// A request that may be sent as soon as it has a connection. Its content is made then.
@@ -14,6 +16,14 @@ pub(super) struct WaitingRequest {
     pub(super) slot: u32,
     pub(super) due_ns: u64,
     pub(super) dispatched_ns: u64,
+}
+
+/// Who waits for a connection.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    New(WaitingRequest),
+    /// A request in flight that lost its connection and is sent again.
+    Again(oneshot::Sender<Grant>),
 }
 
 /// The connections of a run.
@@ -28,7 +38,7 @@ pub(super) struct Pool {
     /// Connections can be shared, as far as is known.
     shares: bool,
     open_max: usize,
-    waiting: VecDeque<WaitingRequest>,
+    waiting: VecDeque<Waiter>,
 }
 
 /// A connection that carries several requests.
@@ -36,6 +46,8 @@ pub(super) struct Pool {
 struct Shared {
     handle: Connection,
     in_flight: usize,
+    /// The server takes no further requests.
+    is_left: bool,
 }
 
 /// How a request gets its connection.
@@ -76,12 +88,7 @@ impl Pool {
             }
         }
         if self.shares {
-            self.shared.retain_mut(|shared| shared.handle.is_open());
-            let free = self.shared.iter_mut().filter(|shared| shared.in_flight < shared.handle.requests_max());
-            if let Some(shared) = free.min_by_key(|shared| shared.in_flight)
-                && let Some(handle) = shared.handle.share()
-            {
-                shared.in_flight += 1;
+            if let Some(handle) = self.share() {
                 return Some(Grant::Shared(handle));
             }
             // The others wait for the connection that is being opened.
@@ -97,12 +104,36 @@ impl Pool {
         Some(Grant::Open)
     }
 
-    /// A new connection is open and carries its first request.
-    pub(super) fn on_opened(&mut self, connection: &Connection) {
+    /// A handle of the shared connection with the fewest requests, if it can carry one more.
+    fn share(&mut self) -> Option<Connection> {
+        loop {
+            let open = self.shared.iter_mut().enumerate().filter(|(_, shared)| !shared.is_left);
+            let (index, shared) = open.min_by_key(|(_, shared)| shared.in_flight)?;
+            if shared.handle.is_open() {
+                let handle = if shared.in_flight < shared.handle.requests_max() { shared.handle.share() } else { None };
+                shared.in_flight += usize::from(handle.is_some());
+                return handle;
+            }
+            shared.is_left = true;
+            if shared.in_flight == 0 {
+                self.shared.swap_remove(index);
+            }
+        }
+    }
+
+    /// A new connection is open and carries its first request. Says what that request holds from now on.
+    pub(super) fn on_opened(&mut self, connection: &Connection) -> Held {
         self.opening = self.opening.saturating_sub(1);
         match connection.share() {
-            Some(handle) => self.shared.push(Shared { handle, in_flight: 1 }),
-            None => self.shares = false,
+            Some(handle) => {
+                self.shared.push(Shared { handle, in_flight: 1, is_left: false });
+                self.own -= 1;
+                Held::Shared
+            }
+            None => {
+                self.shares = false;
+                Held::Own
+            }
         }
     }
 
@@ -113,9 +144,11 @@ impl Pool {
         }
         match connection {
             Some(connection) if connection.is_multiplexed() => {
-                // A connection that has ended is not in the list any more.
-                if let Some(shared) = self.shared.iter_mut().find(|shared| shared.handle.is_same(&connection)) {
-                    shared.in_flight = shared.in_flight.saturating_sub(1);
+                let Some(index) = self.shared.iter().position(|shared| shared.handle.is_same(&connection)) else { return };
+                let shared = &mut self.shared[index];
+                shared.in_flight = shared.in_flight.saturating_sub(1);
+                if shared.in_flight == 0 && shared.is_left {
+                    self.shared.swap_remove(index);
                 }
             }
             Some(mut connection) => {
@@ -142,27 +175,39 @@ impl Pool {
 
     /// Lets a request wait.
     pub(super) fn enqueue(&mut self, request: WaitingRequest) {
-        self.waiting.push_back(request);
+        self.waiting.push_back(Waiter::New(request));
     }
 
-    /// The first waiting request and its connection, if one is free.
-    pub(super) fn next_waiting(&mut self) -> Option<(WaitingRequest, Grant)> {
+    /// Lets a request that is sent again wait, before those that have not been sent. The receiver fails if the run ends first; what it gets must
+    /// be given back if it is not used.
+    pub(super) fn enqueue_again(&mut self) -> oneshot::Receiver<Grant> {
+        let (sender, receiver) = oneshot::channel();
+        let place = self.waiting.partition_point(|waiter| matches!(waiter, Waiter::Again(_)));
+        self.waiting.insert(place, Waiter::Again(sender));
+        receiver
+    }
+
+    /// The first who waits and his connection, if one is free.
+    pub(super) fn next_waiting(&mut self) -> Option<(Waiter, Grant)> {
         if self.waiting.is_empty() {
             return None;
         }
         let grant = self.acquire()?;
-        self.waiting.pop_front().map(|request| (request, grant))
+        self.waiting.pop_front().map(|waiter| (waiter, grant))
     }
 
     /// Closes idle connections that the server has closed.
     pub(super) fn close_ended(&mut self) {
         self.idle.retain_mut(Connection::is_open);
-        self.shared.retain_mut(|shared| shared.handle.is_open());
+        self.shared.retain_mut(|shared| shared.in_flight > 0 || shared.handle.is_open());
     }
 
-    /// Removes all waiting requests.
+    /// Removes all waiting requests; those that were to be sent again fail.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = WaitingRequest> + '_ {
-        self.waiting.drain(..)
+        self.waiting.drain(..).filter_map(|waiter| match waiter {
+            Waiter::New(request) => Some(request),
+            Waiter::Again(_) => None,
+        })
     }
 }
 

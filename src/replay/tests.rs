@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::Method;
 
+#[path = "../transport/tests/frames.rs"]
+mod frames;
+
 use super::*;
+use frames::Frames;
 use wsim_endpoints::EndpointId;
 use wsim_transport::{ClientHeaders, Connector, Keep, OutgoingRequest, Response, TransportConfig};
 
@@ -119,9 +123,22 @@ fn run_against(
     sink: Kept,
     stop: &Arc<StopSignal>,
 ) -> (FinishedRun, Kept) {
+    run_with(address, rows, gaps, config, sink, stop, false)
+}
+
+fn run_with(
+    address: std::net::SocketAddr,
+    rows: Vec<Row>,
+    gaps: bool,
+    config: EngineConfig,
+    sink: Kept,
+    stop: &Arc<StopSignal>,
+    http2: bool,
+) -> (FinishedRun, Kept) {
     let window_us = rows.last().map_or(0, |row| row.arrival_us);
     let traffic = TrafficConfig::default();
-    let transport = TransportConfig { connect_timeout: Duration::from_millis(400), body_bytes_max: 1 << 20, ..TransportConfig::default() };
+    let connect_timeout = Duration::from_millis(400);
+    let transport = TransportConfig { http2, connect_timeout, body_bytes_max: 1 << 20, ..TransportConfig::default() };
     let target = format!("http://{address}").parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let connector = runtime.block_on(Connector::new(target, transport)).unwrap();
@@ -332,4 +349,43 @@ fn a_restarted_target_is_reconnected() {
     assert_eq!(finished.totals.completed + failed, 1000, "{:?}", finished.totals);
     assert!(failed >= 50, "requests failed while no server listened: {:?}", finished.totals);
     assert!(completed(0..100) >= 95 && completed(800..1000) >= 190, "{:?}", finished.totals);
+}
+
+/// A server that takes only so many requests of a connection, as proxies do: it responds to all but the last two of them, reads a few more, says
+/// GOAWAY, responds to the two, and closes.
+fn leaving(taken: usize, further: usize, processed: &Arc<AtomicUsize>) -> std::net::SocketAddr {
+    let counter = Arc::clone(processed);
+    frames::listen(move |_, mut connection: Frames| {
+        for _ in 0..taken - 2 {
+            let Some(stream) = connection.next_request()? else { return Ok(()) };
+            counter.fetch_add(1, Ordering::SeqCst);
+            connection.respond(stream).flush()?;
+        }
+        // Fewer may come.
+        connection.patience(Duration::from_millis(50))?;
+        let streams: Vec<u32> = (0..2 + further).map_while(|_| connection.next_request().ok().flatten()).collect();
+        let held = &streams[..streams.len().min(2)];
+        connection.go_away(held.last().copied().unwrap_or(2 * u32::try_from(taken).unwrap()), frames::NO_ERROR).flush()?;
+        thread::sleep(Duration::from_millis(20));
+        for stream in held {
+            counter.fetch_add(1, Ordering::SeqCst);
+            connection.respond(*stream);
+        }
+        connection.flush()
+    })
+}
+
+#[test]
+fn no_request_is_lost_when_connections_go_away() {
+    for (connections_max, gap_us) in [(100, 300), (1, 300), (2, 0)] {
+        let processed = Arc::new(AtomicUsize::new(0));
+        let address = leaving(40, 4, &processed);
+        let config = EngineConfig { connections_max, ..EngineConfig::default() };
+        let stop = Arc::new(StopSignal::default());
+        let (finished, kept) = run_with(address, open_rows(480, gap_us), false, config, Kept::default(), &stop, true);
+        check(&finished, &kept, 480);
+        // Nothing is processed twice, and all that may be sent again is.
+        assert_eq!((finished.totals.completed, processed.load(Ordering::SeqCst)), (480, 480), "{:?}", finished.totals);
+        assert!(kept.outcomes.iter().any(|outcome| outcome.repeats > 0), "{connections_max} connections, {gap_us} µs");
+    }
 }

@@ -27,8 +27,18 @@ enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lost {
     pub(super) failure: Failure,
-    /// Not one byte of the request can have been processed.
-    pub(super) unprocessed: bool,
+    pub(super) reached: Reached,
+}
+
+/// How far a lost request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// No byte was written.
+    Nothing,
+    /// Something was written, but the server has certainly not processed it.
+    Unprocessed,
+    /// The server may have processed it.
+    Perhaps,
 }
 
 impl Connection {

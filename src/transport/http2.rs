@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,11 +12,12 @@ use h2::{Reason, RecvStream};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request};
 
-use super::connection::{Lost, ROW_HEADER};
+use super::connection::{Lost, ROW_HEADER, Reached};
 use super::connector::Connector;
 use super::encoding::Encoding;
 use super::exchange::Timeline;
 use super::http1::Stream;
+use super::read_first::ReadFirst;
 use super::{Failure, Keep, OutgoingRequest, Response};
 
 /// A handle of a connection. The connection ends with its last handle.
@@ -31,7 +33,7 @@ impl Http2 {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(WINDOW_BYTES).initial_connection_window_size(CONNECTION_WINDOW_BYTES).enable_push(false);
         builder.max_header_list_size(HEAD_BYTES_MAX);
-        let (sender, connection) = builder.handshake(stream).await.map_err(|_| Failure::Protocol)?;
+        let (sender, connection) = builder.handshake(ReadFirst::new(stream)).await.map_err(|_| Failure::Protocol)?;
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
         // A request in flight sees how its connection ends; the end of an idle connection does not matter.
@@ -42,8 +44,17 @@ impl Http2 {
         Ok(Self { sender, ended })
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        !self.ended.load(Ordering::Relaxed)
+    /// Whether the server takes further requests: it has neither closed the connection nor said GOAWAY.
+    pub(super) fn is_open(&mut self) -> bool {
+        !self.ended.load(Ordering::Relaxed) && self.error().is_none()
+    }
+
+    /// Why the connection takes no further requests.
+    fn error(&mut self) -> Option<h2::Error> {
+        match self.sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(error)) => Some(error),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        }
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -61,20 +72,37 @@ impl Http2 {
         row: Option<u32>,
         timeline: &mut Timeline,
     ) -> Result<Response, Lost> {
-        let request = request(connector, outgoing, row).ok_or(Lost { failure: Failure::Protocol, unprocessed: false })?;
-        poll_fn(|context| self.sender.poll_ready(context)).await.map_err(|error| Lost { unprocessed: true, ..lost(&error, false) })?;
+        let perhaps = |failure| Lost { failure, reached: Reached::Perhaps };
+        let request = request(connector, outgoing, row).ok_or(perhaps(Failure::Protocol))?;
+        poll_fn(|context| self.sender.poll_ready(context)).await.map_err(|error| self.unsent(&error))?;
         timeline.sent = Some(Instant::now());
         let has_body = !outgoing.body.is_empty();
-        let (response, mut stream) = self.sender.send_request(request, !has_body).map_err(|error| lost(&error, false))?;
+        let (response, mut stream) = self.sender.send_request(request, !has_body).map_err(|error| self.unsent(&error))?;
         if has_body {
-            // The connection's task sends it as the windows allow.
-            stream.send_data(outgoing.body.clone(), true).map_err(|error| lost(&error, false))?;
+            // The connection's task sends it as the windows allow. If the stream has ended already, the response says why.
+            let _ = stream.send_data(outgoing.body.clone(), true);
         }
-        let response = response.await.map_err(|error| lost(&error, false))?;
+        let response = response.await.map_err(|error| self.lost(&error))?;
         timeline.first_byte = Some(Instant::now());
-        let response = read(connector, outgoing.keep, response).await?;
+        let response = read(connector, outgoing.keep, response).await.map_err(perhaps)?;
         timeline.last_byte = Some(Instant::now());
         Ok(response)
+    }
+
+    /// A request that was not handed to the connection.
+    fn unsent(&mut self, error: &h2::Error) -> Lost {
+        let connection_has_ended = self.error().is_some();
+        Lost { failure: failure(error, false), reached: if connection_has_ended { Reached::Nothing } else { Reached::Perhaps } }
+    }
+
+    /// What the end of a stream before its response says of the request (RFC 9113, sections 6.8 and 8.7): a stream that was refused has not been
+    /// processed. Nor has one beyond the last that the server names in GOAWAY, whatever its error; h2 ends only those with a GOAWAY of the
+    /// server, and the others when the connection is closed.
+    fn lost(&mut self, error: &h2::Error) -> Lost {
+        let is_refused = error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM));
+        let reached = if is_refused && error.is_remote() { Reached::Unprocessed } else { Reached::Perhaps };
+        let said_go_away = self.error().is_some_and(|error| error.is_go_away() && error.is_remote());
+        Lost { failure: if error.is_io() && said_go_away { Failure::GoAway } else { failure(error, false) }, reached }
     }
 }
 
@@ -107,18 +135,18 @@ fn request(connector: &Connector, outgoing: &OutgoingRequest, row: Option<u32>) 
     Some(request)
 }
 
-async fn read(connector: &Connector, keep: Keep, response: http::Response<RecvStream>) -> Result<Response, Lost> {
+async fn read(connector: &Connector, keep: Keep, response: http::Response<RecvStream>) -> Result<Response, Failure> {
     let config = &connector.config;
     let (head, mut body) = response.into_parts();
     let text = |headers: &HeaderMap, name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(Arc::from);
     let encoding = head.headers.get("content-encoding").map_or(Encoding::Identity, |value| Encoding::of(value.as_bytes()));
     let (mut bytes, mut kept, mut cut) = (0_u64, Vec::new(), false);
     while let Some(data) = poll_fn(|context| body.poll_data(context)).await {
-        let data = data.map_err(|error| lost(&error, true))?;
+        let data = data.map_err(|error| failure(&error, true))?;
         let _ = body.flow_control().release_capacity(data.len());
         bytes += data.len() as u64;
         if bytes > config.body_bytes_max {
-            return Err(Lost { failure: Failure::TooLong, unprocessed: false });
+            return Err(Failure::TooLong);
         }
         if keep == Keep::Body {
             let left = config.keep_bytes_max - kept.len();
@@ -136,12 +164,9 @@ async fn read(connector: &Connector, keep: Keep, response: http::Response<RecvSt
     })
 }
 
-/// What an error says of the request (RFC 9113, sections 6.8 and 8.7): a stream that was refused, or is beyond the last one that the server
-/// took, has not been processed. A GOAWAY with an error ends the streams that the server took as well, and h2 does not tell which they are.
-fn lost(error: &h2::Error, within: bool) -> Lost {
-    let is_refused = (error.is_go_away() && error.reason() == Some(Reason::NO_ERROR))
-        || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM));
-    let failure = if error.is_go_away() && error.is_remote() {
+/// The name of an error before or within the response.
+fn failure(error: &h2::Error, within: bool) -> Failure {
+    if error.is_go_away() && error.is_remote() {
         Failure::GoAway
     } else if error.is_reset() && error.is_remote() {
         Failure::StreamReset
@@ -154,8 +179,7 @@ fn lost(error: &h2::Error, within: bool) -> Lost {
         }
     } else {
         Failure::Protocol
-    };
-    Lost { failure, unprocessed: is_refused && error.is_remote() && !within }
+    }
 }
 
 /// Most streams of a connection, whatever the server allows.

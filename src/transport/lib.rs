@@ -13,6 +13,7 @@ mod failure;
 mod http1;
 mod http2;
 mod message;
+mod read_first;
 mod resources;
 mod target;
 #[cfg(test)]
@@ -23,7 +24,7 @@ mod tls;
 pub use client::Client;
 pub use connection::{Connection, ROW_HEADER};
 pub use connector::{Connector, ConnectorError, TransportConfig};
-pub use exchange::{Exchange, Timeline, exchange};
+pub use exchange::{Exchange, REPEATS_MAX, Timeline, attempt, exchange};
 pub use failure::Failure;
 pub use message::{ClientHeaders, Keep, OutgoingRequest, Response};
 pub use resources::raise_descriptor_limit;

@@ -23,6 +23,8 @@ pub(crate) enum Http2Behaviour {
     ResetWithin,
     /// GOAWAY with an error instead of a response.
     GoAway,
+    /// Leaves each connection gracefully after a few requests, as a proxy that is told to reload.
+    Leave,
 }
 
 /// The server. It stops when it is dropped.
@@ -67,6 +69,7 @@ impl Drop for Http2Server {
 
 async fn serve(stream: TcpStream, behaviour: Http2Behaviour, requests: Arc<AtomicUsize>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let mut taken = 0;
     while let Some(Ok((request, response))) = connection.accept().await {
         let agent = request.headers().get("user-agent").map(|agent| agent.as_bytes().starts_with(b"wsim-replay/"));
         if agent != Some(true) {
@@ -75,8 +78,11 @@ async fn serve(stream: TcpStream, behaviour: Http2Behaviour, requests: Arc<Atomi
             continue;
         }
         requests.fetch_add(1, Ordering::SeqCst);
-        if behaviour == Http2Behaviour::GoAway {
-            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        taken += 1;
+        match behaviour {
+            Http2Behaviour::GoAway => connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM),
+            Http2Behaviour::Leave if taken == LEAVES_AFTER => connection.graceful_shutdown(),
+            _ => {}
         }
         act(response, behaviour);
     }
@@ -95,8 +101,12 @@ fn act(mut response: SendResponse<Bytes>, behaviour: Http2Behaviour) {
             });
         }
         Http2Behaviour::GoAway => {}
+        Http2Behaviour::Leave => respond(response, 200, "{}".to_owned()),
     }
 }
+
+/// Requests of a replay on a connection before the server leaves it.
+const LEAVES_AFTER: usize = 4;
 
 fn respond(mut response: SendResponse<Bytes>, status: u16, body: String) {
     let head = Response::builder().status(status).body(()).unwrap();

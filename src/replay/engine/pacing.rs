@@ -11,15 +11,15 @@ use super::super::clock::Clock;
 use super::{Engine, sending};
 
 /// Takes up each slot when it is due, until there is none left or the run is stopped.
-pub(super) async fn dispatch(engine: &Rc<RefCell<Engine>>, clock: &mut Clock) -> io::Result<()> {
+pub(super) async fn dispatch(shared: &Rc<RefCell<Engine>>, clock: &mut Clock) -> io::Result<()> {
     let mut upkeep = Upkeep::new();
     let mut taken_up = 0;
     loop {
         let now = Instant::now();
         let wake = {
-            let mut engine = engine.borrow_mut();
+            let mut engine = shared.borrow_mut();
             engine.on_wake(now);
-            upkeep.look_after(&mut engine, now);
+            upkeep.look_after(&mut engine, shared, now);
             if engine.stop.is_set() {
                 engine.skip_undelivered();
                 return Ok(());
@@ -31,7 +31,7 @@ pub(super) async fn dispatch(engine: &Rc<RefCell<Engine>>, clock: &mut Clock) ->
             NextWake::Due(slots) => {
                 taken_up += slots.len();
                 for slot in slots {
-                    sending::on_due(engine, slot);
+                    sending::on_due(shared, slot);
                 }
                 // Many at once must not keep responses waiting; of few, the wait for the next one takes care.
                 if taken_up >= SLOTS_AT_ONCE {
@@ -45,16 +45,16 @@ pub(super) async fn dispatch(engine: &Rc<RefCell<Engine>>, clock: &mut Clock) ->
 }
 
 /// Waits for requests in flight, as long as the configuration allows.
-pub(super) async fn drain(engine: &Rc<RefCell<Engine>>, clock: &mut Clock) -> io::Result<()> {
+pub(super) async fn drain(shared: &Rc<RefCell<Engine>>, clock: &mut Clock) -> io::Result<()> {
     let began = Instant::now();
     let mut upkeep = Upkeep::new();
     loop {
         let now = Instant::now();
         let wake = now + DRAIN_CHECK_INTERVAL;
         {
-            let mut engine = engine.borrow_mut();
+            let mut engine = shared.borrow_mut();
             engine.on_wake(now);
-            upkeep.look_after(&mut engine, now);
+            upkeep.look_after(&mut engine, shared, now);
             if !engine.keep_draining(now - began) {
                 return Ok(());
             }
@@ -76,7 +76,7 @@ impl Upkeep {
         Self { next_flush: now, next_sweep: now + SWEEP_INTERVAL }
     }
 
-    fn look_after(&mut self, engine: &mut Engine, now: Instant) {
+    fn look_after(&mut self, engine: &mut Engine, shared: &Rc<RefCell<Engine>>, now: Instant) {
         if now >= self.next_flush {
             engine.flush();
             engine.expire(now);
@@ -84,6 +84,7 @@ impl Upkeep {
         }
         if now >= self.next_sweep {
             engine.pool.close_ended();
+            engine.serve_waiting(shared);
             self.next_sweep = now + SWEEP_INTERVAL;
         }
     }

@@ -1,6 +1,7 @@
 //! From a slot that is due to its request on a connection, and from its end to the requests that waited for it.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -10,10 +11,10 @@ use std::time::Instant;
 use tokio::task::spawn_local;
 
 use super::super::lanes::{Admission, QueuedSlot};
-use super::super::pool::{Grant, WaitingRequest};
+use super::super::pool::{Grant, Held, Waiter, WaitingRequest};
 use super::super::{Position, SkipReason};
 use super::Engine;
-use wsim_transport::{Connector, OutgoingRequest};
+use wsim_transport::{Connector, Exchange, OutgoingRequest, REPEATS_MAX, attempt};
 
 /// A request that has a connection, or opens one.
 #[derive(Debug)]
@@ -79,24 +80,35 @@ async fn run_exchanges(shared: Rc<RefCell<Engine>>, first: Ready) {
 
 /// Sends one request, records its outcome, and lets waiting requests go on. Returns the first of them.
 async fn run_exchange(shared: &Rc<RefCell<Engine>>, ready: Ready) -> Option<Ready> {
-    let Ready { waiting, request, grant, granted } = ready;
+    let Ready { waiting, request, mut grant, mut granted } = ready;
     let (connector, row) = shared.borrow().exchange_context(waiting.slot);
-    let held = grant.held();
-    let opens = Cell::new(matches!(grant, Grant::Open));
-    let on_opened = |connection: &_| {
-        opens.set(false);
-        let mut engine = shared.borrow_mut();
-        engine.pool.on_opened(connection);
-        engine.serve_waiting(shared);
+    let (mut repeats, mut repeated) = (0, None);
+    let (mut exchange, held) = loop {
+        let (mut exchange, holds) = send(shared, &connector, &request, row, waiting.slot, grant).await;
+        exchange.timeline.repeated = repeated;
+        exchange.repeats = repeats;
+        if !exchange.may_be_repeated || repeats == REPEATS_MAX {
+            break (exchange, Some(holds));
+        }
+        repeated = Some(Instant::now());
+        repeats += 1;
+        grant = match exchange.connection.take() {
+            // The connection was the request's own; the next one is too.
+            None => Grant::Open,
+            connection => {
+                shared.borrow_mut().pool.release(connection, holds);
+                // Boxed: few requests wait again, and the future of all others would be as large as theirs.
+                let Some(next) = Box::pin(next_grant(shared, waiting.slot)).await else { break (exchange, None) };
+                granted = Instant::now();
+                next
+            }
+        };
     };
-    let given_up = Expiry { engine: shared, slot: waiting.slot };
-    let exchange = wsim_transport::exchange(&connector, &request, row, grant.into_kept(), given_up, on_opened).await;
     let mut engine = shared.borrow_mut();
     engine.on_exchange_end(&waiting, granted, &exchange);
-    if opens.get() {
-        engine.pool.on_not_opened();
+    if let Some(held) = held {
+        engine.pool.release(exchange.connection.take(), held);
     }
-    engine.pool.release(exchange.connection, held);
     let next = engine.next_ready(shared);
     engine.serve_waiting(shared);
     if let Some(lane) = engine.lane(waiting.slot) {
@@ -104,6 +116,55 @@ async fn run_exchange(shared: &Rc<RefCell<Engine>>, ready: Ready) -> Option<Read
         engine.admit_waiting(shared, lane);
     }
     next
+}
+
+/// Sends a request once. Also says what it holds of the pool now.
+async fn send(
+    shared: &Rc<RefCell<Engine>>,
+    connector: &Connector,
+    request: &OutgoingRequest,
+    row: Option<u32>,
+    slot: u32,
+    grant: Grant,
+) -> (Exchange, Held) {
+    let held = Cell::new(grant.held());
+    let opens = Cell::new(matches!(grant, Grant::Open));
+    let on_opened = |connection: &_| {
+        opens.set(false);
+        let mut engine = shared.borrow_mut();
+        held.set(engine.pool.on_opened(connection));
+        engine.serve_waiting(shared);
+    };
+    let exchange = attempt(connector, request, row, grant.into_kept(), Expiry { engine: shared, slot }, on_opened).await;
+    if opens.get() {
+        shared.borrow_mut().pool.on_not_opened();
+    }
+    (exchange, held.get())
+}
+
+/// A connection for a request that is sent again; `None` if the request has waited too long, or the run ends.
+async fn next_grant(shared: &Rc<RefCell<Engine>>, slot: u32) -> Option<Grant> {
+    let mut receiver = {
+        let mut engine = shared.borrow_mut();
+        if let Some(grant) = engine.pool.acquire() {
+            engine.serve_waiting(shared);
+            return Some(grant);
+        }
+        engine.pool.enqueue_again()
+    };
+    let mut expiry = Expiry { engine: shared, slot };
+    let granted = poll_fn(|context| match Pin::new(&mut receiver).poll(context) {
+        Poll::Ready(granted) => Poll::Ready(granted.ok()),
+        Poll::Pending => Pin::new(&mut expiry).poll(context).map(|()| None),
+    })
+    .await;
+    if granted.is_none() {
+        receiver.close();
+        if let Ok(grant) = receiver.try_recv() {
+            shared.borrow_mut().pool.give_back(grant);
+        }
+    }
+    granted
 }
 
 /// Ends when a request has waited too long. The engine looks for such requests now and then ([`Engine::expire`]): a timer for each would cost more
@@ -167,7 +228,7 @@ impl Engine {
     }
 
     /// Gives free connections to requests that wait for one.
-    fn serve_waiting(&mut self, shared: &Rc<RefCell<Self>>) {
+    pub(super) fn serve_waiting(&mut self, shared: &Rc<RefCell<Self>>) {
         while let Some(ready) = self.next_ready(shared) {
             spawn_local(run_exchanges(Rc::clone(shared), ready));
         }
@@ -176,7 +237,16 @@ impl Engine {
     /// The next request that waits for a connection, if one is free.
     fn next_ready(&mut self, shared: &Rc<RefCell<Self>>) -> Option<Ready> {
         loop {
-            let (waiting, grant) = self.pool.next_waiting()?;
+            let (waiter, grant) = self.pool.next_waiting()?;
+            let waiting = match waiter {
+                Waiter::New(waiting) => waiting,
+                Waiter::Again(sender) => {
+                    if let Err(unused) = sender.send(grant) {
+                        self.pool.give_back(unused);
+                    }
+                    continue;
+                }
+            };
             if let Some(ready) = self.make(waiting, grant, Instant::now()) {
                 return Some(ready);
             }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::connection::Lost;
+use super::connection::{Lost, Reached};
 use super::connector::Connector;
 use super::exchange::Timeline;
 use super::{Failure, Keep, OutgoingRequest, Response};
@@ -82,12 +82,13 @@ impl Http1 {
         });
         let done = poll_fn(|context| self.poll_exchange(context, connector, request, row, &mut sending, &mut decoder, timeline)).await;
         if let Err(failure) = done {
-            let unprocessed = match failure {
-                Failure::Closed | Failure::Reset if sending.bytes_written == 0 => true,
-                Failure::Closed => sending.bytes_written <= SEGMENT_BYTES && sending.is_complete && self.is_rejected().await,
-                _ => false,
+            let is_short = sending.bytes_written <= SEGMENT_BYTES && sending.is_complete;
+            let reached = match failure {
+                Failure::Closed | Failure::Reset if sending.bytes_written == 0 => Reached::Nothing,
+                Failure::Closed if is_short && self.is_rejected().await => Reached::Unprocessed,
+                _ => Reached::Perhaps,
             };
-            return Err(Lost { failure, unprocessed });
+            return Err(Lost { failure, reached });
         }
         self.reusable = decoder.keeps_alive && sending.is_complete;
         let (body, cut) = decoder.encoding.decode(decoder.kept, config.keep_bytes_max);

@@ -1,5 +1,7 @@
 //! Requests against a server on loopback that sends prepared bytes.
 
+mod frames;
+mod go_away;
 mod multiplexed;
 mod secure;
 
