@@ -4,7 +4,7 @@
 //! - A plan that is still open gets more, unless a smaller one is decided to meet the objective: the smallest such plan is recommended, so nothing
 //!   larger can change the answer. Plans that are decided get none.
 //! - The plan that would be recommended now, what may be as good with as many workers, the best plan with fewer, and the runner-up get as many as a
-//!   report needs: their intervals are read one beside the other.
+//!   report needs: their intervals are read one beside the other. Where the range of the inputs makes them wide, fewer replications are enough ([`narrowing`]).
 //!
 //! This is optimal computing budget allocation in its simplest form (Chen and Lee, "Stochastic Simulation Optimization", 2011): replications in
 //! small batches to where mean and limit are close for the noise, on common random numbers. All candidates have replications 1, 2, 3 … in this
@@ -13,6 +13,7 @@
 use super::super::model::Meets;
 use super::judge;
 use super::model::SimulatedPlan;
+use super::narrowing;
 use super::outlook::Outlook;
 use super::run_summary::RunSummary;
 use wsim_simulate::replications::{REPLICATIONS_ENOUGH, ReplicationConfig};
@@ -32,7 +33,8 @@ pub(super) fn next(plans: &[SimulatedPlan], runs: &[&[RunSummary]], outlooks: &[
     open.truncate(TOGETHER);
     let is_wanted = |index: &usize| {
         let runs = runs[*index];
-        runs.len() < config.first_batch() as usize || !config.has_converged(runs)
+        let is_narrower_with_more = || narrowing::gain(&plans[*index], runs, enough_replications()) > WORTHWHILE;
+        runs.len() < config.first_batch() as usize || !config.has_converged(runs) && is_narrower_with_more()
     };
     let mut chosen: Vec<usize> = finalists(plans, runs).into_iter().filter(is_wanted).chain(open).collect();
     chosen.sort_unstable();
@@ -75,7 +77,7 @@ pub(super) fn neighbours(plans: &[SimulatedPlan], runs: &[&[RunSummary]]) -> Vec
 
 /// The number after `count`: the configured first batch, then what is enough for parameters, then half as many again.
 fn next_count(count: u32, config: &ReplicationConfig) -> u32 {
-    let enough = u32::try_from(REPLICATIONS_ENOUGH).unwrap_or(u32::MAX);
+    let enough = enough_replications();
     let next = if count < config.first_batch() {
         config.first_batch()
     } else if count < enough {
@@ -86,6 +88,12 @@ fn next_count(count: u32, config: &ReplicationConfig) -> u32 {
     next.min(config.most)
 }
 
+fn enough_replications() -> u32 {
+    u32::try_from(REPLICATIONS_ENOUGH).unwrap_or(u32::MAX)
+}
+
+/// Intervals that all further replications together would narrow by less are shown as they are.
+const WORTHWHILE: f64 = 1.02;
 /// Replications after which it shows what is in question.
 const FIRST_LOOK: u32 = 4;
 /// Open plans that get replications at a time; others follow when these are decided.

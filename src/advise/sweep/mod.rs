@@ -5,6 +5,7 @@
 //! candidates   standard plans × workers × rules, or those named ──▶ screen ──▶ trials; discarded plans with the reason
 //! state        a look at every trial, then replications where they can change the answer
 //! outlook      whether more replications could change what a plan is judged
+//! narrowing    how much narrower more replications would make a plan's intervals
 //! allocation   which trials get more replications
 //! run_summary  the figures of one run, and a plan's figures over its runs
 //! paired       a plan's runs under another load or assumption, from a few that are paired with runs there are
@@ -26,6 +27,7 @@ mod fixture;
 mod input_range;
 mod judge;
 mod model;
+mod narrowing;
 mod outlook;
 mod paired;
 mod progress;

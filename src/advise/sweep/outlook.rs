@@ -8,8 +8,9 @@
 use super::super::model::Meets;
 use super::super::objective::{Objective, Statistic};
 use super::model::SimulatedPlan;
+use super::narrowing::Spread;
 use super::run_summary::RunSummary;
-use wsim_stats::{Interval, student_t};
+use wsim_stats::Interval;
 
 /// Whether a plan meets the objective, as far as more replications could tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,23 +43,18 @@ struct LimitedFigure {
     /// Value and upper end over the limit.
     value: f64,
     high: f64,
-    /// Deviation of the logarithm between runs.
-    deviation: f64,
-    runs: usize,
+    spread: Spread,
 }
 
 impl LimitedFigure {
     fn new(judged: Interval, limit: f64, of_runs: impl Iterator<Item = f64>) -> Self {
         let logarithms: Vec<f64> = of_runs.map(|value| (value / limit).max(NEGLIGIBLE).ln()).collect();
-        let n = logarithms.len() as f64;
-        let mean = logarithms.iter().sum::<f64>() / n.max(1.0);
-        let squares: f64 = logarithms.iter().map(|one| (one - mean).powi(2)).sum();
-        let deviation = if logarithms.len() > 1 { (squares / (n - 1.0)).sqrt() } else { f64::INFINITY };
-        Self { value: judged.value / limit, high: judged.high / limit, deviation, runs: logarithms.len() }
+        Self { value: judged.value / limit, high: judged.high / limit, spread: Spread::of(&logarithms) }
     }
 
     fn outlook(&self, most: u32) -> Outlook {
-        let Self { value, high, deviation, runs } = *self;
+        let Self { value, high, spread } = *self;
+        let Spread { deviation, runs } = spread;
         let n = runs as f64;
         if runs >= most as usize || value <= 0.0 {
             return if high < 1.0 { Outlook::Meets } else { Outlook::Misses };
@@ -66,11 +62,8 @@ impl LimitedFigure {
         if !deviation.is_finite() {
             return Outlook::Open;
         }
-        // Upper half-widths of logarithms: all there is, the noise now, the noise in the end. They join in squares.
-        let whole = (high / value).ln().max(0.0);
-        let noise = deviation * half_width(n);
-        let noise_then = deviation * half_width(f64::from(most));
-        let whole_then = (whole * whole - noise * noise).max(0.0).sqrt().hypot(noise_then);
+        let noise_then = spread.half_width_of(most);
+        let whole_then = spread.whole_then((high / value).ln().max(0.0), most);
         let end_then = value.ln() + whole_then;
         // The end depends on the deviation by the share that the noise has in the whole.
         let by_deviation = if whole_then > 0.0 { noise_then * noise_then / whole_then } else { 0.0 };
@@ -83,11 +76,6 @@ impl LimitedFigure {
             Outlook::Open
         }
     }
-}
-
-/// Half-width of what another run would show, in deviations, by the number of runs.
-fn half_width(runs: f64) -> f64 {
-    student_t::quantile(0.975, runs - 1.0) * (1.0 + 1.0 / runs).sqrt()
 }
 
 fn figures(plan: &SimulatedPlan, runs: &[RunSummary], objective: &Objective, group_ids: &[String]) -> Vec<LimitedFigure> {
@@ -132,8 +120,8 @@ mod tests {
 
     /// A figure of `runs` runs with this mean over its limit and deviation, and a range of other causes.
     fn figure(mean: f64, deviation: f64, other: f64, runs: usize) -> LimitedFigure {
-        let noise = deviation * half_width(runs as f64);
-        LimitedFigure { value: mean, high: mean * noise.hypot(other).exp(), deviation, runs }
+        let spread = Spread { deviation, runs };
+        LimitedFigure { value: mean, high: mean * spread.half_width().hypot(other).exp(), spread }
     }
 
     #[test]

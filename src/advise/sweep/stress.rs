@@ -264,7 +264,7 @@ const GROWTH: [f64; 6] = [1.25, 1.5, 2.0, 2.5, 3.0, 4.0];
 const PAIRS: u32 = 3;
 const PAIRS_OF_LONG_RUNS: u32 = 2;
 /// Requests from which a run is long.
-const LONG_RUN: f64 = 3e5;
+const LONG_RUN: f64 = 1e5;
 /// Pairs that the range of response times comes from.
 const RANGE_REPLICATIONS: u32 = 2;
 /// Requests simulated for all steps of growth at most.

@@ -14,17 +14,17 @@ use super::{Automaton, Outcome, PatternError, PrefixStates, Rule};
 /// What bytes do to an NFA state: all lead to `usual`, except those of some columns.
 #[derive(Debug, Clone, Default)]
 struct Step {
-    usual: Option<StateID>,
-    except: Box<[(u8, Option<StateID>)]>,
+    usual: Option<u32>,
+    except: Box<[(u8, Option<u32>)]>,
 }
 
 impl Step {
     fn of(state: &State, classes: &ByteClasses) -> Self {
         let columns = classes.alphabet_len() - 1; // the last one is the end of the path
-        let mut targets: Vec<Option<StateID>> = vec![None; columns];
+        let mut targets: Vec<Option<u32>> = vec![None; columns];
         let mut lead = |first: u8, last: u8, next: StateID| {
             let columns = usize::from(classes.get(first))..=usize::from(classes.get(last));
-            targets[columns].fill(Some(next));
+            targets[columns].fill(Some(next.as_u32()));
         };
         match state {
             State::ByteRange { trans } => lead(trans.start, trans.end, trans.next),
@@ -45,7 +45,7 @@ impl Step {
         Self { usual, except }
     }
 
-    fn after(&self, column: u8) -> Option<StateID> {
+    fn after(&self, column: u8) -> Option<u32> {
         self.except.iter().find(|(other, _)| *other == column).map_or(self.usual, |(_, next)| *next)
     }
 }
@@ -60,6 +60,10 @@ pub(super) struct Builder<'r> {
     /// Cached epsilon closure of each NFA state that a byte can lead to.
     closures: Vec<Option<Box<[u32]>>>,
     drafts: Drafts,
+    /// Steps that were made: the outcome before them, and the NFA states that the byte leads to. Most states have steps in common.
+    known: Drafts,
+    /// The drafts that those steps lead to.
+    after: Vec<u32>,
     /// The NFA states of the draft that is being made.
     threads: Vec<u32>,
 }
@@ -76,6 +80,8 @@ impl<'r> Builder<'r> {
             steps: states.iter().map(|state| Step::of(state, &classes)).collect(),
             closures: vec![None; states.len()],
             drafts: Drafts::default(),
+            known: Drafts::default(),
+            after: Vec::new(),
             threads: Vec::new(),
             nfa,
         })
@@ -119,13 +125,21 @@ impl<'r> Builder<'r> {
     }
 
     /// The state after one byte whose transitions lead to `roots`.
-    fn step(&mut self, mut outcome: Outcome, roots: &[StateID]) -> Result<u32, PatternError> {
+    fn step(&mut self, outcome: Outcome, roots: &[u32]) -> Result<u32, PatternError> {
+        let step = self.known.number(outcome, roots) as usize;
+        if step == self.after.len() {
+            let number = self.new_step(outcome, roots)?;
+            self.after.push(number);
+        }
+        Ok(self.after[step])
+    }
+
+    fn new_step(&mut self, mut outcome: Outcome, roots: &[u32]) -> Result<u32, PatternError> {
         self.threads.clear();
         for &root in roots {
-            if self.closures[root].is_none() {
-                self.closures[root] = Some(self.nfa.closure(root, false, false).into_boxed_slice());
-            }
-            let reached = self.closures[root].as_deref().unwrap_or_default();
+            let closure = &mut self.closures[root as usize];
+            let reached =
+                closure.get_or_insert_with(|| self.nfa.closure(StateID::new_unchecked(root as usize), false, false).into_boxed_slice());
             self.threads.extend_from_slice(reached);
         }
         for index in 0..self.threads.len() {
@@ -135,7 +149,13 @@ impl<'r> Builder<'r> {
             }
         }
         self.finish_draft(outcome);
-        self.drafts.number(outcome, &self.threads)
+        self.number(outcome)
+    }
+
+    /// The draft of the threads in `self.threads`.
+    fn number(&mut self, outcome: Outcome) -> Result<u32, PatternError> {
+        let number = self.drafts.number(outcome, &self.threads);
+        if self.drafts.len() > STATES_MAX { Err(PatternError::TooLarge) } else { Ok(number) }
     }
 
     pub(super) fn build(mut self) -> Result<Automaton, PatternError> {
@@ -143,42 +163,37 @@ impl<'r> Builder<'r> {
         let samples: Vec<u8> = classes.representatives(..).filter_map(|unit| unit.as_u8()).collect();
         let start = self.nfa.start(false);
         let start = self.draft_of(Outcome::NONE, &start);
-        self.drafts.number(start, &self.threads)?;
+        self.number(start)?;
 
         let mut next: Vec<u32> = Vec::new();
         let mut last: Vec<Outcome> = Vec::new();
         let mut is_exception = vec![false; samples.len()];
-        let mut roots: Vec<StateID> = Vec::new();
-        let mut known: Vec<(Vec<StateID>, u32)> = Vec::new();
+        let mut exceptions: Vec<u8> = Vec::new();
+        let mut roots: Vec<u32> = Vec::new();
         let mut state = 0;
         while state < self.drafts.len() {
             let outcome = self.drafts.outcomes[state];
-            is_exception.fill(false);
+            roots.clear();
             for &id in self.drafts.threads(state) {
-                self.steps[id as usize].except.iter().for_each(|(column, _)| is_exception[usize::from(*column)] = true);
+                let step = &self.steps[id as usize];
+                roots.extend(step.usual);
+                for (column, _) in &step.except {
+                    if !std::mem::replace(&mut is_exception[usize::from(*column)], true) {
+                        exceptions.push(*column);
+                    }
+                }
             }
             // Most bytes lead to the same state: they are no exception for any thread.
-            roots.clear();
-            roots.extend(self.drafts.threads(state).iter().filter_map(|&id| self.steps[id as usize].usual));
-            let usual = if is_exception.contains(&false) { Some(self.step(outcome, &roots)?) } else { None };
-            known.clear();
-            for (column, &is_exception) in (0_u8..=255).zip(&is_exception) {
-                let number = match usual {
-                    Some(usual) if !is_exception => usual,
-                    _ => {
-                        roots.clear();
-                        roots.extend(self.drafts.threads(state).iter().filter_map(|&id| self.steps[id as usize].after(column)));
-                        match known.iter().find(|(seen, _)| *seen == roots) {
-                            Some(&(_, number)) => number,
-                            None => {
-                                let number = self.step(outcome, &roots)?;
-                                known.push((roots.clone(), number));
-                                number
-                            }
-                        }
-                    }
-                };
-                next.push(number);
+            let usual = if exceptions.len() < samples.len() { self.step(outcome, &roots)? } else { 0 };
+            let first = next.len();
+            next.resize(first + samples.len(), usual);
+            // In their order, so that the states have the same numbers however they are found.
+            exceptions.sort_unstable();
+            for column in exceptions.drain(..) {
+                is_exception[usize::from(column)] = false;
+                roots.clear();
+                roots.extend(self.drafts.threads(state).iter().filter_map(|&id| self.steps[id as usize].after(column)));
+                next[first + usize::from(column)] = self.step(outcome, &roots)?;
             }
             last.push(self.at_end(outcome, state));
             state += 1;

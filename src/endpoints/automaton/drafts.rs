@@ -1,21 +1,23 @@
 //! The states of an automaton under construction, each once.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
+use super::Outcome;
 use super::build::cell;
-use super::{Outcome, PatternError, STATES_MAX};
 
-/// The states under construction. Each is the outcome so far and the NFA states that may still change it, sorted.
+/// Lists of numbers, each with an outcome, each pair once. A draft of a state is such a pair: the outcome so far and the NFA states that may still change
+/// it, sorted.
 #[derive(Debug, Default)]
 pub(super) struct Drafts {
     pub(super) outcomes: Vec<Outcome>,
-    /// The NFA states of all drafts, one draft after the other.
+    /// The numbers of all lists, one list after the other.
     threads: Vec<u32>,
-    /// Where the NFA states of each draft end.
+    /// Where each list ends.
     ends: Vec<usize>,
-    /// The latest draft with a hash.
-    by_hash: HashMap<u64, u32>,
-    /// For each draft the one before it with the same hash.
+    /// The latest list with each hash.
+    by_hash: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    /// For each list the one before it with the same hash.
     before: Vec<Option<u32>>,
 }
 
@@ -29,27 +31,24 @@ impl Drafts {
         &self.threads[start..self.ends[number]]
     }
 
-    /// The number of a draft, which is a new one if there is none like it.
-    pub(super) fn number(&mut self, outcome: Outcome, threads: &[u32]) -> Result<u32, PatternError> {
+    /// The number of a pair, which is a new one, the number of all before it, if there is none like it.
+    pub(super) fn number(&mut self, outcome: Outcome, threads: &[u32]) -> u32 {
         let hash = hash_of(outcome, threads);
-        let mut candidate = self.by_hash.get(&hash).copied();
-        let before = candidate;
+        let latest = self.by_hash.get(&hash).copied();
+        let mut candidate = latest;
         while let Some(number) = candidate {
             if self.outcomes[number as usize] == outcome && self.threads(number as usize) == threads {
-                return Ok(number);
+                return number;
             }
             candidate = self.before[number as usize];
-        }
-        if self.len() >= STATES_MAX {
-            return Err(PatternError::TooLarge);
         }
         let number = cell(self.len());
         self.outcomes.push(outcome);
         self.threads.extend_from_slice(threads);
         self.ends.push(self.threads.len());
-        self.before.push(before);
+        self.before.push(latest);
         self.by_hash.insert(hash, number);
-        Ok(number)
+        number
     }
 }
 
@@ -58,4 +57,22 @@ fn hash_of(outcome: Outcome, threads: &[u32]) -> u64 {
     let start = [outcome.first, outcome.workers, u32::from(outcome.unstreamed)];
     let numbers = start.into_iter().chain(threads.iter().copied());
     numbers.fold(0, |hash: u64, number| (hash.rotate_left(5) ^ u64::from(number)).wrapping_mul(0x517c_c1b7_2722_0a95))
+}
+
+/// Keys that are hashes already. Their upper bits are the better ones, and tables take the lower ones.
+#[derive(Debug, Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key.rotate_left(26);
+    }
 }

@@ -30,15 +30,21 @@ pub(crate) fn terms() -> &'static [Term] {
 /// The term that a label of a report is about: the longest name among its words, if there is one. `Predicted p95` is about p95.
 pub(crate) fn find(label: &str) -> Option<&'static Term> {
     let label = words(label);
-    let about = |name: &str| format!(" {label} ").contains(&format!(" {} ", words(name)));
     let alias = ALIASES.iter().find(|(alias, _)| *alias == label).map(|(_, name)| *name);
     if let Some(name) = alias {
         return terms().iter().find(|term| term.names.iter().any(|own| own == name));
     }
-    let named = terms().iter().flat_map(|term| term.names.iter().map(move |name| (name, term)));
-    let shown = named.filter(|(name, _)| !OF_THE_CODE.contains(&name.as_str()) && about(name));
-    shown.max_by_key(|(name, _)| name.len()).map(|(_, term)| term)
+    let label = format!(" {label} ");
+    let about = NAMES.iter().filter(|(name, _)| label.contains(name));
+    about.max_by_key(|(name, _)| name.len()).map(|(_, term)| *term)
 }
+
+/// The names that may be meant by a word of a heading, as [`words`] writes them, between blanks.
+static NAMES: LazyLock<Vec<(String, &'static Term)>> = LazyLock::new(|| {
+    let named = terms().iter().flat_map(|term| term.names.iter().map(move |name| (name, term)));
+    let shown = named.filter(|(name, _)| !OF_THE_CODE.contains(&name.as_str()));
+    shown.map(|(name, term)| (format!(" {} ", words(name)), term)).collect()
+});
 
 /// Labels of reports that use another word, as [`words`] writes them.
 const ALIASES: [(&str, &str); 14] = [
