@@ -178,6 +178,7 @@ pub fn audit(configuration: &Configuration, choice: &SelectedTable, classifier: 
     let findings = finding::sorted(findings);
     let plan = derive::plan(&observed, &choice.release.to_string());
     let mut notes = config.notes.clone();
+    notes.extend(several_homeservers(configuration));
     notes.extend(configuration.proxies.iter().flat_map(|proxy| proxy.notes.clone()));
     notes.extend(observed.notes.iter().cloned());
     notes.extend(plan.iter().flat_map(|plan| plan.notes.clone()));
@@ -194,6 +195,15 @@ pub fn audit(configuration: &Configuration, choice: &SelectedTable, classifier: 
         notes,
         plan,
     }
+}
+
+/// A note if the files are of several deployments, which have nothing to do with each other.
+fn several_homeservers(configuration: &Configuration) -> Option<Note> {
+    let names = configuration.cluster.server_names();
+    let at = names.values().next().filter(|_| names.len() > 1)?.clone();
+    let shown: Vec<String> = names.keys().map(|name| name.escape_debug().to_string()).collect();
+    let text = format!("these are files of several homeservers ({}), audited as one; name the files of one of them", shown.join(", "));
+    Some(Note { at, text })
 }
 
 /// A file of a folder that cannot be parsed: it may be one that Synapse reads.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::read::{Note, Proxy, RouteTarget, Site, SourceLocation};
+use super::super::read::{Note, Proxy, RouteTarget, Routed, Site, SourceLocation};
 use super::{AuditConfig, Configuration, foreign, keys};
 
 /// A site with the host name by which it is asked.
@@ -48,6 +48,8 @@ struct Candidate<'p> {
     home: Vec<RouteTarget>,
     /// The addresses of all servers that get probes which only Synapse serves.
     addresses: BTreeSet<String>,
+    /// Whether a probe is passed on by a rule that does not take the home page, to whatever server.
+    has_own_rule: bool,
 }
 
 impl Candidate<'_> {
@@ -64,9 +66,10 @@ impl Candidate<'_> {
         self.probes().all(|target| matches!(target, RouteTarget::Unknown(_)))
     }
 
-    /// Whether some rule is about Matrix: a probe goes elsewhere than the home page.
+    /// Whether some rule is about Matrix: a probe goes elsewhere than the home page, or by another rule.
     fn is_about_matrix(&self) -> bool {
-        self.probes().any(|target| is_passed(target) && !self.home.contains(target)) && !self.is_unknown()
+        let is_elsewhere = self.probes().any(|target| is_passed(target) && !self.home.contains(target));
+        (is_elsewhere || self.has_own_rule) && !self.is_unknown()
     }
 
     /// Whether the site is meant for other servers, by its ports or its name.
@@ -204,14 +207,20 @@ fn host_of_site(site: &dyn Site) -> Option<String> {
 }
 
 fn candidate<'p>(index: usize, proxy: &'p Proxy, site: &'p dyn Site, host: Option<String>) -> Candidate<'p> {
-    let route = |(method, target): &(&str, &str)| site.route(&keys::typical_request(method, target, host.as_deref())).target;
-    let clients: Vec<RouteTarget> = CLIENT_PROBES.iter().map(route).collect();
-    let servers: Vec<RouteTarget> = SERVER_PROBES.iter().map(route).collect();
-    let home: Vec<RouteTarget> = HOME_PROBES.iter().map(route).collect();
+    let route = |(method, target): &(&str, &str)| site.route(&keys::typical_request(method, target, host.as_deref()));
+    let routed = |probes: &[(&str, &str)]| -> Vec<Routed> { probes.iter().map(route).collect() };
+    let (clients, servers, home) = (routed(&CLIENT_PROBES), routed(&SERVER_PROBES), routed(&HOME_PROBES));
+    let is_of_home = |rule: &Option<SourceLocation>| home.iter().any(|page| page.rule == *rule);
+    let is_own = |probe: &Routed| {
+        matches!(probe.target, RouteTarget::Pool(_) | RouteTarget::Server(_)) && probe.rule.is_some() && !is_of_home(&probe.rule)
+    };
+    let has_own_rule = clients.iter().chain(&servers).any(is_own);
+    let targets = |found: Vec<Routed>| -> Vec<RouteTarget> { found.into_iter().map(|routed| routed.target).collect() };
+    let (clients, servers, home) = (targets(clients), targets(servers), targets(home));
     // The server of logouts may be matrix-authentication-service, which has a site of its own with one rule for everything.
     let of_synapse = CLIENT_PROBES.iter().zip(&clients).filter(|((_, target), _)| !foreign::may_be_meant(target)).map(|(_, found)| found);
     let addresses = of_synapse.chain(&servers).flat_map(|target| addresses(proxy, target)).collect();
-    Candidate { proxy: index, site, host, clients, servers, home, addresses }
+    Candidate { proxy: index, site, host, clients, servers, home, addresses, has_own_rule }
 }
 
 fn addresses(proxy: &Proxy, target: &RouteTarget) -> Vec<String> {
@@ -263,7 +272,10 @@ fn matrix<'p>(
 }
 
 fn looks_like_matrix(candidate: &Candidate<'_>) -> bool {
-    let has_word = |text: &str| MATRIX_WORDS.iter().any(|word| text.to_ascii_lowercase().contains(word));
+    let has_word = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        MATRIX_WORDS.iter().any(|word| lower.contains(word)) && !lower.contains("admin")
+    };
     candidate.host.as_deref().is_some_and(has_word)
         || has_word(candidate.site.name())
         || candidate.is_for_servers()

@@ -5,6 +5,7 @@
 
 mod hosts;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -107,6 +108,10 @@ impl SynapseFiles {
         let worker = root.get("worker_app").or_else(|| root.get("worker_name")).filter(|_| !is_main_app);
         let listeners = root.get(if worker.is_some() { "worker_listeners" } else { "listeners" });
         if worker.is_some() || listeners.is_some() {
+            // Of two shared files with listeners the later one's take the place of all that the first has.
+            if worker.is_none() {
+                self.processes.retain(|process| process.file.is_some());
+            }
             let named = root.get("worker_name").and_then(Node::text).filter(|name| !name.is_empty());
             self.processes.push(SynapseProcess {
                 is_named: worker.is_none() || named.is_some(),
@@ -118,11 +123,23 @@ impl SynapseFiles {
                 file: worker.is_some().then_some(self.files.len()),
             });
         }
-        self.shared |= worker.is_none();
+        // An empty file, and one with nothing but secrets, say nothing of what others have: NixOS writes the rest itself.
+        let is_secret = |(key, _): &(String, Node)| key.contains("secret") || key.ends_with("_key") || key.ends_with("_path");
+        self.shared |= worker.is_none() && !root.entries().iter().all(is_secret);
         self.add_settings(&root, &at, worker.is_some());
         let lines = text.lines().map(str::to_owned).collect();
         self.files.push(SynapseFile { name: file, is_worker: worker.is_some(), root, lines });
         Ok(())
+    }
+
+    /// The names of the homeservers that shared files are for, and where they say so: more than one means files of several deployments.
+    pub fn server_names(&self) -> BTreeMap<String, SourceLocation> {
+        let shared = self.files.iter().filter(|file| !file.is_worker);
+        let named = shared.filter_map(|file| {
+            let node = file.root.get("server_name")?;
+            Some((node.text()?, SourceLocation::new(&file.name, node.line)))
+        });
+        named.collect()
     }
 
     /// Of a setting in several shared files the last one counts as a whole, as in Synapse.
@@ -284,6 +301,24 @@ mod tests {
         assert_eq!((cluster.processes[0].name.as_str(), cluster.processes[0].app.as_str()), ("main", ""));
         assert!(cluster.shared && cluster.is_complete());
         assert!(cluster.add(Path::new("list.yaml"), "- a\n").is_err());
+    }
+
+    #[test]
+    fn of_two_files_with_listeners_the_last_counts_and_names_of_several_homeservers_are_known() {
+        let mut cluster = SynapseFiles::default();
+        cluster.add(Path::new("a.yaml"), "server_name: a\nlisteners: [{port: 8008, type: http}]\n").unwrap();
+        cluster.add(Path::new("b.yaml"), "server_name: b\nlisteners: [{port: 8008, type: http}]\n").unwrap();
+        assert_eq!((cluster.processes.len(), cluster.server_names().len()), (1, 2));
+        assert_eq!(&*cluster.processes[0].at.file, "b.yaml");
+    }
+
+    #[test]
+    fn secrets_alone_are_no_shared_configuration() {
+        let mut cluster = SynapseFiles::default();
+        cluster.add(Path::new("secret.yaml"), "worker_replication_secret: a\n").unwrap();
+        assert!(!cluster.shared);
+        cluster.add(Path::new("shared.yaml"), "worker_replication_secret: a\ninstance_map: {}\n").unwrap();
+        assert!(cluster.shared);
     }
 
     #[test]

@@ -168,12 +168,30 @@ fn binds_overlap(first: &Listener, second: &Listener) -> bool {
     is_any(first) || is_any(second) || first.bind.iter().any(|own| second.bind.iter().any(|other| plain(own) == plain(other)))
 }
 
-/// Whether all processes run on one machine, by `instance_map`: every address is a loopback address.
+/// Whether all processes run on one machine, by `instance_map`: every address is a loopback address, or a socket where systems have theirs.
+/// Sockets elsewhere may be in a volume that containers share.
 fn is_one_machine(files: &SynapseFiles) -> bool {
-    let is_loopback = |address: &str| ["127.", "localhost:", "[::1]:", "::1:", "unix:"].iter().any(|start| address.starts_with(start));
+    const LOOPBACK: [&str; 6] = ["127.", "localhost:", "[::1]:", "::1:", "unix:/run/", "unix:/var/run/"];
+    let is_loopback = |address: &str| LOOPBACK.iter().any(|start| address.starts_with(start));
     !files.instances.is_empty() && files.instances.iter().all(|(_, address, _)| is_loopback(address))
 }
 
 /// All but the last two, which are only taken by old releases.
 const RESOURCES: [&str; 10] =
     ["client", "consent", "federation", "keys", "media", "metrics", "openid", "replication", "static", "webclient"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn sockets_in_a_volume_may_be_those_of_containers() {
+        let is_one = |path: &str| {
+            let mut files = SynapseFiles::default();
+            files.add(Path::new("homeserver.yaml"), &format!("instance_map:\n  main: {{path: {path}}}\n")).unwrap();
+            is_one_machine(&files)
+        };
+        assert!(is_one("/run/matrix-synapse/main.sock") && !is_one("/sockets/main.sock"));
+    }
+}

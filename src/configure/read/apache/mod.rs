@@ -8,6 +8,7 @@
 //! The sources are named in each file.
 
 mod build;
+mod expand;
 mod expression;
 mod lines;
 mod pass;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::model::{Delivery, Doubts, Facts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 use super::super::pattern::Pattern;
+use super::expand::variable;
 use super::pass::{Alias, Passed};
 use super::rewrite::{self, Rewritten, Rule, State};
 use super::section::{Around, Conditional, Section};
@@ -139,7 +140,7 @@ impl Server {
                 around.add(&section.contents);
             }
         }
-        around.add_conditional(&|name| rewrite::variable(name, state))?;
+        around.add_conditional(&|name| variable(name, state))?;
         Ok(around)
     }
 

@@ -14,6 +14,7 @@ mod json;
 pub mod labels;
 mod map;
 mod matcher;
+mod named;
 mod route;
 mod state;
 mod text;

@@ -1,6 +1,7 @@
 //! Small configurations from public deployments, each with its right answer.
 
 mod delivery;
+mod folders;
 mod languages;
 mod public;
 mod sites;
