@@ -166,6 +166,22 @@ fn without_presence_the_cluster_has_fewer_syncs_and_no_relays() {
 }
 
 #[test]
+fn counters_of_the_traffic_with_presence_are_not_spread_over_what_is_left_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cpu.csv");
+    let processes = [("main", 8), ("generic_worker1", 12), ("generic_worker2", 24), ("stream_writer1", 6), ("event_persister1", 8)];
+    let rows = processes.map(|(name, cpu)| format!("1795193600,{name},0\n1795193760,{name},{}\n1795193920,{name},{cpu}\n", cpu / 2));
+    std::fs::write(&file, format!("epoch,process,cpu_seconds_total\n{}", rows.concat())).unwrap();
+    let words = ["whatif", "presence", &sample("cluster"), "--replications", "3", "--plan", "synapse-docs 2", "--share", "0"];
+    let (status, found) = answer(&[&words[..], &["--process-cpu", file.to_str().unwrap()]].concat());
+    assert_eq!(status, 0, "{found}");
+    let cores = |case: usize| number(&found["cases"][case]["cores"]["value"]);
+    // Presence is behind a tenth of the CPU of request lines.
+    let left = cores(1) / cores(0);
+    assert!((0.88..0.965).contains(&left), "{left}");
+}
+
+#[test]
 fn a_restart_of_the_main_process_alone_holds_everything_up_and_one_of_two_workers_little() {
     let of = |plan: &str| {
         let (status, found) =

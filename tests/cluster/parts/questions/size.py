@@ -16,7 +16,7 @@ def compare(run):
     figures = {"requests_per_second": "requests a second", "syncs_per_second": "syncs a second", "events_per_second": "events a second"}
     for key, what in {**figures, "request_cores": "CPU in request lines"}.items():
         run.predict(QUESTION, what, answer[key]["low"], answer[key]["high"], "cores" if key == "request_cores" else "")
-    analysis = run.answer("size-analysis", "analyse", wsim.ROOT / "samples" / "cluster", "--no-trace", "--out", run.out / "size-report")
+    analysis = run.answer("size-analysis", "analyse", wsim.ROOT / "samples" / "cluster", "--out", run.out / "size-report")
     seconds = analysis["window"]["seconds"]
     groups = [group for group in analysis["groups"] if not group["internal"]]
     syncs = sum(group["requests"] for group in groups if group["id"] in ("sync", "sliding_sync"))
