@@ -133,7 +133,7 @@ fn field_len(text: &[u8], delimiter: u8) -> usize {
 /// `rt=` or `rt:` at the start of a field, also before a quote or a bracket.
 fn delimited_label(field: &[u8]) -> Option<(&[u8], usize)> {
     let name = field.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).count();
-    if name < 2 || name > LABEL_MAX || !field[0].is_ascii_alphabetic() {
+    if !(2..=LABEL_MAX).contains(&name) || !field[0].is_ascii_alphabetic() {
         return None;
     }
     let blank = usize::from(field.get(name + 1) == Some(&b' '));
