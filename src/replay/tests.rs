@@ -356,22 +356,28 @@ fn a_restarted_target_is_reconnected() {
 fn leaving(taken: usize, further: usize, processed: &Arc<AtomicUsize>) -> std::net::SocketAddr {
     let counter = Arc::clone(processed);
     frames::listen(move |_, mut connection: Frames| {
+        let mut last = 0;
         for _ in 0..taken - 2 {
             let Some(stream) = connection.next_request()? else { return Ok(()) };
             counter.fetch_add(1, Ordering::SeqCst);
             connection.respond(stream).flush()?;
+            last = stream;
         }
         // Fewer may come.
         connection.patience(Duration::from_millis(50))?;
         let streams: Vec<u32> = (0..2 + further).map_while(|_| connection.next_request().ok().flatten()).collect();
         let held = &streams[..streams.len().min(2)];
-        connection.go_away(held.last().copied().unwrap_or(2 * u32::try_from(taken).unwrap()), frames::NO_ERROR).flush()?;
+        connection.go_away(held.last().copied().unwrap_or(last), frames::NO_ERROR).flush()?;
         thread::sleep(Duration::from_millis(20));
         for stream in held {
             counter.fetch_add(1, Ordering::SeqCst);
             connection.respond(*stream);
         }
-        connection.flush()
+        connection.flush()?;
+        // Closing before all that comes is read would reset the connection, and the last responses with it.
+        connection.patience(Duration::from_secs(5))?;
+        while connection.next_request()?.is_some() {}
+        Ok(())
     })
 }
 
