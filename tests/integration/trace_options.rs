@@ -72,7 +72,7 @@ const DECISIONS: [(&str, Decision); 38] = [
 const METRICS: &str = "\
 process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 100 1795190380000
 process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 130 1795190460000
-process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 150 1795190540000
+process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 170 1795190600000
 ";
 
 /// Commands that read logs or a trace.
