@@ -73,6 +73,7 @@ const METRICS: &str = "\
 process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 100 1795190380000
 process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 130 1795190460000
 process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 170 1795190600000
+synapse_build_info{instance=\"127.0.0.1:8083\",job=\"synapse\",version=\"1.157.0\"} 1 1795190460000
 ";
 
 /// Commands that read logs or a trace.

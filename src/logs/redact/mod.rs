@@ -48,6 +48,22 @@ pub const CUT: &str = "<redacted>";
 /// assert_eq!(scrub("/sync?access%5Ftoken=syt_a_b_c&since=s1"), "/sync?access%5Ftoken=<redacted>&since=s1");
 /// ```
 pub fn scrub(text: &str) -> Cow<'_, str> {
+    let mut scrubbed = scrub_once(text);
+    // What stood before or behind a secret may look like one when it stands alone.
+    for _ in 1..PASSES_MAX {
+        let Cow::Owned(before) = &scrubbed else { break };
+        let Cow::Owned(after) = scrub_once(before) else { break };
+        if after == *before {
+            break;
+        }
+        scrubbed = Cow::Owned(after);
+    }
+    scrubbed
+}
+
+const PASSES_MAX: usize = 8;
+
+fn scrub_once(text: &str) -> Cow<'_, str> {
     let cuts = cuts(&Decoded::of(text.as_bytes()));
     if cuts.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(without(text, &cuts, |_| Cow::Borrowed(CUT))) }
 }

@@ -91,5 +91,7 @@ fn every_format_is_as_it_should_be() {
 fn only_analyses_have_a_trend() {
     let simulation = crate::simulation::fixture::report().json().unwrap();
     assert!(matches!(read("x", &simulation), Err(TrendReadError::NotAnAnalysis)));
-    assert!(matches!(read("x", "{}"), Err(TrendReadError::Damaged(_))));
+    assert!(matches!(read("x", "{}"), Err(TrendReadError::NotAnAnalysis)));
+    assert!(matches!(read("x", "{"), Err(TrendReadError::Damaged(_))));
+    assert!(matches!(read("x", r#"{"schema": "wsim.analysis/1"}"#), Err(TrendReadError::Damaged(_))));
 }
