@@ -161,9 +161,8 @@ impl LogFormat {
     }
 
     fn check_request(&self, variables: impl Iterator<Item = Variable>) -> Result<(), FormatError> {
-        let shows = |variable: &Variable| {
-            matches!(variable, Variable::RequestLine | Variable::Target | Variable::HostAndTarget | Variable::Path)
-        };
+        let shows =
+            |variable: &Variable| matches!(variable, Variable::RequestLine | Variable::Target | Variable::HostAndTarget | Variable::Path);
         let mut found = variables.filter(shows);
         match found.next() {
             Some(_) => Ok(()),
