@@ -40,7 +40,8 @@ fn write_prometheus(out: &mut String, context: &Context<'_>) {
         let _ = write!(
             out,
             "  # Prometheus, for who has none that reaches this network: `docker compose --profile metrics up -d`.\n  {PROMETHEUS}:\n    image: {PROMETHEUS_IMAGE}\n    \
-             profiles: [metrics]\n    restart: unless-stopped\n    networks: [synapse]\n    volumes:\n      - ./prometheus/prometheus.yml:/etc/prometheus/prometheus.yml:ro\n"
+             profiles: [metrics]\n    restart: unless-stopped\n    networks: [synapse]\n    volumes:\n      - ./prometheus/prometheus.yml:/etc/prometheus/prometheus.yml:ro\n    \
+             healthcheck:\n      test: [CMD, wget, -q, -O, /dev/null, 'http://127.0.0.1:9090/-/healthy']\n      interval: 15s\n      timeout: 5s\n      retries: 4\n"
         );
     }
 }

@@ -22,7 +22,8 @@ def load(files):
     app = (worker.worker_app or "").rpartition(".")[2]
     return {
         "name": name,
-        "ports": [listener.port for listener in listeners if hasattr(listener, "port")],
+        "ports": [listener.port for listener in listeners if hasattr(listener, "port") and listener.type != "metrics"],
+        "metrics": [listener.port for listener in listeners if listener.type == "metrics"],
         "sockets": [(listener.path, listener.mode) for listener in listeners if hasattr(listener, "path")],
         "streams": [stream for stream in streams if name in as_list(getattr(writers, stream))],
         "pusher": worker.start_pushers,

@@ -92,6 +92,9 @@ def load(written, files_of):
     found = json.loads(out.splitlines()[-1])
     for worker in written.workers:
         expect(found[worker["name"]], worker)
+    # For Prometheus either every worker has one listener, or none has.
+    counts = {len(found[worker["name"]]["metrics"]) for worker in written.workers}
+    same("listeners for metrics", counts in ({0}, {1}, set()), True)
     return found
 
 
