@@ -19,7 +19,7 @@ def find(named=None):
                 raise Problem(f"{name} is not a program")
             return str(Path(shutil.which(name)).absolute())
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    built = sorted((file for file in target.glob("*/wsim") if os.access(file, os.X_OK)), key=lambda file: file.stat().st_mtime)
+    built = sorted((file for file in target.glob("*/wsim") if file.is_file() and os.access(file, os.X_OK)), key=lambda file: file.stat().st_mtime)
     if built:
         return str(built[-1])
     if found := shutil.which("wsim"):
