@@ -319,7 +319,7 @@ const NGINX_FORMATS: [&str; 3] = [
 ];
 const APACHE_FORMATS: [&str; 2] =
     [r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#, r#"%v:%p %{c}a %{%Y-%m-%dT%T}t.%{msec_frac}t "%m %U%q" %s %D %{ms}T"#];
-const SHORT: [(&str, &str); 34] = [
+const SHORT: [(&str, &str); 35] = [
     ("typed", "1h30m"),
     ("typed", "-2d"),
     ("typed", "2026-11-20T16:30:00+02:00"),
