@@ -55,7 +55,7 @@ pub fn infer_dressed(lines: &[&[u8]], family: Option<Family>, stamped: bool) -> 
     let mut layouts: HashMap<Layout, Vec<Row<'_>>> = HashMap::new();
     // Error logs quote requests, and so does Synapse.
     let is_other = |line: &&&[u8]| prefix::is_no_access_line(line) || is_of_synapse_or_sent(line);
-    for line in lines.iter().filter(|line| !is_other(line)) {
+    for (number, line) in lines.iter().enumerate().filter(|(_, line)| !is_other(line)) {
         let start = prefix::len(line).unwrap_or(0);
         let combined = Layout::combined(line).or_else(|| Layout::combined(&line[start..]));
         let mut found: Vec<_> = combined.into_iter().collect();
@@ -64,21 +64,24 @@ pub fn infer_dressed(lines: &[&[u8]], family: Option<Family>, stamped: bool) -> 
             found.extend(Layout::free(line));
         }
         for (layout, values) in found {
-            layouts.entry(layout).or_default().push(Row { poll: json_units::long_poll(line), values });
+            layouts.entry(layout).or_default().push(Row { number, poll: json_units::long_poll(line), values });
         }
     }
     let mut common: Vec<(Layout, Vec<Row<'_>>)> = layouts.into_iter().collect();
     common.sort_by(|(a, rows_a), (b, rows_b)| rows_b.len().cmp(&rows_a.len()).then_with(|| a.cmp(b)));
-    let mut best: Option<(usize, usize, Inferred)> = None;
+    // The first line, the lines, the fields with a meaning.
+    let mut best: Option<(usize, usize, usize, Inferred)> = None;
     for (layout, rows) in common.into_iter().take(LAYOUTS_TRIED) {
         // A layout of fewer lines is only better than none.
-        if best.as_ref().is_some_and(|(count, ..)| *count > rows.len()) {
+        if best.as_ref().is_some_and(|(_, count, ..)| *count > rows.len()) {
             break;
         }
+        let first = rows[0].number;
+        // Of layouts of the same lines the one that says more; others differ by what clients wrote.
         if let Some((known, inferred)) = layout.describe(family, &rows, stamped)
-            && best.as_ref().is_none_or(|(_, best, _)| known > *best)
+            && best.as_ref().is_none_or(|(of, _, best, _)| *of == first && known > *best)
         {
-            best = Some((rows.len(), known, inferred));
+            best = Some((first, rows.len(), known, inferred));
         }
     }
     best.map(|(.., inferred)| inferred)
@@ -86,6 +89,8 @@ pub fn infer_dressed(lines: &[&[u8]], family: Option<Family>, stamped: bool) -> 
 
 /// The values of one line.
 struct Row<'a> {
+    /// The line's place among the lines.
+    number: usize,
     values: Vec<&'a [u8]>,
     /// Whether the request waits for news, and how long at most, ms.
     poll: (bool, Option<u64>),
