@@ -147,6 +147,15 @@ fn delimited_label(field: &[u8]) -> Option<(&[u8], usize)> {
     }
 }
 
+/// Whether a byte behind a value is of the format: a brace or an angle bracket that the value itself opens is not.
+fn closes(value: &[u8], byte: u8) -> bool {
+    match byte {
+        b'}' => !value.contains(&b'{'),
+        b'>' => !value.contains(&b'<'),
+        _ => matches!(byte, b':' | b',' | b';' | b'"' | b']' | b')'),
+    }
+}
+
 /// A label such as `rt=`, `request_time:` or `Request time: ` at the start of a text: its name, and its length with what follows it.
 fn label_of(text: &[u8]) -> Option<(&[u8], usize)> {
     let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')).count();
@@ -194,7 +203,7 @@ fn value_of(text: &[u8], labelled: bool) -> (Form, usize, &[u8], usize) {
     while let Some(next) = continued(&text[..len], &text[len..]) {
         len += next + word_len(&text[len + next..]);
     }
-    let close = usize::from(len > 1 && matches!(text[len - 1], b':' | b',' | b';' | b'"' | b']' | b')' | b'}' | b'>'));
+    let close = usize::from(len > 1 && closes(&text[..len - 1], text[len - 1]));
     (Form::Bare, 0, &text[..len - close], close)
 }
 
