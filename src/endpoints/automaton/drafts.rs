@@ -1,7 +1,6 @@
 //! The states of an automaton under construction, each once.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use wsim_stats::hashing::NumberMap;
 
 use super::Outcome;
 use super::build::cell;
@@ -16,7 +15,7 @@ pub(super) struct Drafts {
     /// Where each list ends.
     ends: Vec<usize>,
     /// The latest list with each hash.
-    by_hash: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    by_hash: NumberMap<u64, u32>,
     /// For each list the one before it with the same hash.
     before: Vec<Option<u32>>,
 }
@@ -57,22 +56,4 @@ fn hash_of(outcome: Outcome, threads: &[u32]) -> u64 {
     let start = [outcome.first, outcome.workers, u32::from(outcome.unstreamed)];
     let numbers = start.into_iter().chain(threads.iter().copied());
     numbers.fold(0, |hash: u64, number| (hash.rotate_left(5) ^ u64::from(number)).wrapping_mul(0x517c_c1b7_2722_0a95))
-}
-
-/// Keys that are hashes already. Their upper bits are the better ones, and tables take the lower ones.
-#[derive(Debug, Default)]
-struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key.rotate_left(26);
-    }
 }

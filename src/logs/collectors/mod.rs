@@ -231,3 +231,13 @@ fn step<'a>(wrapper: Wrapper, all: &mut Unwrapped<'a>, clock: &mut Clock) -> boo
 
 /// No line wears more; hostile ones might.
 const CHAIN_MAX: usize = 8;
+
+/// What a collector's reader tells of a line, for tests: the process, the text, and the time.
+#[cfg(test)]
+fn told_by(unwrap: for<'a> fn(&'a [u8], &mut Clock) -> Option<Unwrapped<'a>>, line: &str) -> Option<(String, String, Option<i64>)> {
+    let mut clock = Clock::new(crate::StampReader::new(crate::Zone::utc()), 1_782_907_200_000_000);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    unwrap(line.as_bytes(), &mut clock).map(|found| {
+        (found.process.map_or_else(String::new, |process| text(&process)), text(&found.text), found.stamp.map(|stamp| stamp.micros))
+    })
+}

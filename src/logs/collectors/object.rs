@@ -273,15 +273,11 @@ const DEPTH_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use super::super::told_by;
     use super::*;
-    use crate::{StampReader, Zone};
 
     fn told(line: &str) -> Option<(String, String, Option<i64>)> {
-        let mut clock = Clock::new(StampReader::new(Zone::utc()), 1_782_907_200_000_000);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        unwrap(line.as_bytes(), &mut clock).map(|found| {
-            (found.process.map_or_else(String::new, |process| text(&process)), text(&found.text), found.stamp.map(|stamp| stamp.micros))
-        })
+        told_by(unwrap, line)
     }
 
     #[test]
